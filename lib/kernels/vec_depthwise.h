@@ -172,17 +172,8 @@ static void depthwise_pairs(size_t rows, size_t cols, const float *in, size_t in
         pair_rows(rows, cols, in, in_step, n_even, n_odd, offsets, w, z, z_step, stream);
 }
 
-/* m of 16 floats that may all be read; zeros for the others, which may be anything. */
-INLINE vf load_live(const float *x, size_t m)
-{
-#if MASKED_ACCESS
-    return vf_load(x, m);
-#else
-    return vf_live(vf_load(x, LANES), m);
-#endif
-}
-
-/* The same of one machine vector: m <= WIDTH. */
+/* m <= WIDTH floats of as many that may all be read; zeros for the others, which may be anything.
+ */
 INLINE nf load_live_part(const float *x, size_t m)
 {
 #if MASKED_ACCESS
@@ -190,6 +181,15 @@ INLINE nf load_live_part(const float *x, size_t m)
 #else
     return m == WIDTH ? nf_load(x) : nf_keep(nm_first(m), nf_load(x));
 #endif
+}
+
+/* The same of 16. */
+INLINE vf load_live(const float *x, size_t m)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = load_live_part(x + k * WIDTH, part_count(m, k));
+    return r;
 }
 
 /* terms of taps 3 * row .. 3 * row + 2 */

@@ -22,10 +22,6 @@ INLINE void fetch_ahead(const float *x, size_t i)
     __builtin_prefetch((const void *)((uintptr_t)x + (i + AHEAD) * sizeof *x));
 }
 
-/* 1.5 * 2^23: adding and subtracting it rounds to an integer, half to even, for |x| <= 2^22, and
- * makes -0 a +0. After the addition the lowest bits are those of the integer. */
-#define ROUND_MAGIC 12582912.0f
-
 /* ---- quantizer ---- */
 
 typedef struct quantizer {
@@ -167,24 +163,26 @@ static int kind_of_epilogue(const nncf__epilogue *e)
     return e->act_high <= e->fq->x_high ? WITHIN : CLIPPED;
 }
 
-/* A loop for each kind. */
-#define OF_KIND(e, loop)                                                                           \
-    switch (kind_of_epilogue(e)) {                                                                 \
-    case PLAIN:                                                                                    \
-        loop(PLAIN);                                                                               \
-        break;                                                                                     \
-    case LINEAR:                                                                                   \
-        loop(LINEAR);                                                                              \
-        break;                                                                                     \
-    case CLIPPED:                                                                                  \
-        loop(CLIPPED);                                                                             \
-        break;                                                                                     \
-    case WITHIN:                                                                                   \
-        loop(WITHIN);                                                                              \
-        break;                                                                                     \
-    default:                                                                                       \
-        loop(ANY);                                                                                 \
-    }
+/* loop(kind, ...), the kind known when compiling. */
+#define OF_KIND(e, loop, ...)                                                                      \
+    do {                                                                                           \
+        switch (kind_of_epilogue(e)) {                                                             \
+        case PLAIN:                                                                                \
+            loop(PLAIN, __VA_ARGS__);                                                              \
+            break;                                                                                 \
+        case LINEAR:                                                                               \
+            loop(LINEAR, __VA_ARGS__);                                                             \
+            break;                                                                                 \
+        case CLIPPED:                                                                              \
+            loop(CLIPPED, __VA_ARGS__);                                                            \
+            break;                                                                                 \
+        case WITHIN:                                                                               \
+            loop(WITHIN, __VA_ARGS__);                                                             \
+            break;                                                                                 \
+        default:                                                                                   \
+            loop(ANY, __VA_ARGS__);                                                                \
+        }                                                                                          \
+    } while (0)
 
 INLINE epilogue epilogue_load(const nncf__epilogue *e, bool quantized)
 {
@@ -362,7 +360,7 @@ INLINE void sums_outside(int what, size_t m, const float *z, const float *dy, co
         return;
     }
     const nf v = nf_add(nf_mul(nf_load_part(z, m), e->scale.p[0]), e->shift.p[0]),
-             a = what == LINEAR ? v : nf_max(e->act_low.p[0], nf_min(e->act_high.p[0], v));
+             a = nf_max(e->act_low.p[0], nf_min(e->act_high.p[0], v));
     sum[1].p[k] = nd_add(sum[1].p[k], nd_from(nf_keep(nf_less(e->q.x_high.p[0], a), g)));
     sum[2].p[k] = nd_add(sum[2].p[k], nd_from(nf_keep(nf_less(a, e->q.x_low.p[0]), g)));
 }
@@ -440,10 +438,9 @@ INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *
 }
 
 static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
-    float mean, float inv_std, double sums[5]){
-#define SUMS(kind) epilogue_sums_loop(kind, n, z, dy, e, mean, inv_std, sums)
-    OF_KIND(e, SUMS)
-#undef SUMS
+    float mean, float inv_std, double sums[5])
+{
+    OF_KIND(e, epilogue_sums_loop, n, z, dy, e, mean, inv_std, sums);
 }
 
 INLINE void epilogue_dz_block(int what, const float *z, const float *dy, float *dz,
@@ -477,10 +474,9 @@ INLINE void epilogue_dz_loop(int what, size_t n, const float *z, const float *dy
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
-    const nncf__epilogue *e, float k0, float k1, float k2){
-#define DZ(kind) epilogue_dz_loop(kind, n, z, dy, dz, e, k0, k1, k2)
-    OF_KIND(e, DZ)
-#undef DZ
+    const nncf__epilogue *e, float k0, float k1, float k2)
+{
+    OF_KIND(e, epilogue_dz_loop, n, z, dy, dz, e, k0, k1, k2);
 }
 
 INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float *y,

@@ -74,6 +74,10 @@
 #endif
 #define LANES 16
 
+/* 1.5 * 2^23: adding and subtracting it rounds to an integer, half to even, for |x| <= 2^22, and
+ * makes -0 a +0. After the addition the lowest bits are those of the integer. */
+#define ROUND_MAGIC 12582912.0f
+
 #include MACHINE
 
 typedef struct vf {

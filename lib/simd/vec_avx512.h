@@ -170,7 +170,7 @@ INLINE nf nf_div(nf a, nf b)
 /* vrndscaleps is two operations, too, but both of one port. */
 INLINE nf nf_round(nf x)
 {
-    const nf magic = nf_set(0x1.8p23f);
+    const nf magic = nf_set(ROUND_MAGIC);
     return _mm512_sub_ps(_mm512_add_ps(x, magic), magic);
 }
 INLINE nf nf_sqrt(nf x)

@@ -98,7 +98,7 @@ INLINE nf nf_div(nf a, nf b)
 }
 INLINE nf nf_round(nf x)
 {
-    const nf magic = nf_set(0x1.8p23f);
+    const nf magic = nf_set(ROUND_MAGIC);
     return x + magic - magic;
 }
 INLINE nf nf_sqrt(nf x)

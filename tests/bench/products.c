@@ -140,17 +140,21 @@ static void run_onednn(void *arg)
     onednn_peer_run(b->onednn);
 }
 
-/* Multiples of a step, so that they are codes of a quantizer too. */
-static float *codes_as_floats(
-    size_t n, uint64_t stream, int low, int high, float step, uint8_t *bytes)
+/* Whole numbers, as bytes, and times a step: codes of a quantizer. */
+static void make_codes(size_t n, float *x, float step, uint8_t *bytes)
 {
-    float *x = bench_floats(n);
-    bench_fill(x, n, stream, (float)low, (float)high);
     for (size_t i = 0; i < n; i++) {
-        int code = (int)x[i];
+        const int code = (int)x[i];
         x[i] = (float)code * step;
         bytes[i] = (uint8_t)code;
     }
+}
+
+static float *pixels_of(size_t n, float step, uint8_t *codes)
+{
+    float *x = bench_floats(n);
+    bench_fill(x, n, 1, 0, 256);
+    make_codes(n, x, step, codes);
     return x;
 }
 
@@ -166,11 +170,7 @@ static float *weights_of(size_t n, float step, uint8_t *codes)
             w[i] += term[i];
     }
     free(term);
-    for (size_t i = 0; i < n; i++) {
-        const int code = (int)w[i];
-        w[i] = (float)code * step;
-        codes[i] = (uint8_t)code;
-    }
+    make_codes(n, w, step, codes);
     return w;
 }
 
@@ -187,7 +187,7 @@ static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *
         .w_codes = calloc(n_w, 1)};
     if (!b->bytes || !b->w_codes)
         abort();
-    b->p.x = codes_as_floats(n_x, 1, 0, 256, b->step, b->bytes);
+    b->p.x = pixels_of(n_x, b->step, b->bytes);
     b->p.w = weights_of(n_w, b->step, b->w_codes);
     b->p.z = bench_floats(n_z);
     b->p.dz = bench_floats(n_z);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random values that kernels are called with: around a quantizer's edges and ties, and specials. */
+/* What kernels are called with: quantizers and activations, and random values around their edges
+ * and ties, and specials. */
 #ifndef KERNEL_VALUES_H
 #define KERNEL_VALUES_H
 
@@ -14,6 +15,40 @@ static float uniform(float low, float high)
 {
     return low + (high - low) * ((float)(fx_random32() >> 8) * 0x1p-24f);
 }
+
+enum { FINITE_QUANTIZERS = 12 }; /* the last one reaches to -infinity */
+
+static nncf__fq quantizer(int which)
+{
+    static const struct {
+        float step, low, high;
+    } table[] = {{0.0078125f, -128, 127}, {0.0371f, -127, 127}, {6.0f / 255.0f, 0, 255},
+        {0.31f, -8, 7}, {0.013f, -57, 198}, {1.0f, 0, 3}, {3.1e-5f, -32768, 32767}, {0.5f, -255, 0},
+        {1.9e-38f, -128, 127}, {1e36f, -127, 127}, {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0},
+        {3e36f, -128, 20}};
+    size_t i = (size_t)which % (sizeof table / sizeof table[0]);
+    return (nncf__fq){table[i].step, table[i].low, table[i].high, table[i].low * table[i].step,
+        table[i].high * table[i].step};
+}
+
+/* Activations: none, those that there are, and limits around the quantizer's range, which decide
+ * what a kernel need not look at. */
+static nncf__epilogue epilogue(int which, const nncf__fq *q)
+{
+    enum { ACTIVATIONS = 9 };
+    const float below = nextafterf(q->x_low, -INFINITY), above = nextafterf(q->x_high, INFINITY);
+    const float act[ACTIVATIONS][2] = {{-INFINITY, INFINITY}, {0, INFINITY}, {0, 6},
+        {q->x_low, q->x_high}, {below, q->x_high}, {q->x_low, above}, {-INFINITY, q->x_high},
+        {fabsf(2 * q->x_high), INFINITY}, {q->x_low, nextafterf(q->x_high, -INFINITY)}};
+    const float *limits = act[which % ACTIVATIONS];
+    nncf__epilogue e = {1.0f, 0.0f, limits[0], limits[1], which / ACTIVATIONS % 2 ? q : NULL};
+    if (which / ACTIVATIONS / 2 % 2) {
+        e.scale = uniform(-2.0f, 2.0f);
+        e.shift = uniform(-1.0f, 1.0f) * 20.0f * q->scale;
+    }
+    return e;
+}
+#define N_EPILOGUES 36
 
 static float any_bits(void)
 {

@@ -237,10 +237,12 @@ static void check_products_of_codes(size_t shape, int32_t isa, int32_t threads)
 
 START_TEST(products_of_codes_are_exact)
 {
-    for (size_t i = 0; i < COUNT(shapes); i++)
-        for (int32_t threads = 1; threads <= 4 && !is_left_out(i, _i);
-             threads += sweep_rounds(1, 3))
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        if (is_left_out(i, _i))
+            continue;
+        for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 3))
             check_products_of_codes(i, levels[_i], threads);
+    }
 }
 END_TEST
 

@@ -49,18 +49,11 @@ static int64_t sum_of(const product *p, size_t i, size_t j)
 }
 
 /* HIGHEST, LOWEST: the largest byte times the largest and the smallest weight; DARK: the smallest
- * of both. SMALL: weights of which many, and not all, are narrow; EDGE: where `narrow` has its
- * limit.
- */
-enum {
-    RANDOM,
-    HIGHEST,
-    LOWEST,
-    DARK,
-    PATTERNS,
-    SMALL = PATTERNS,
-    EDGE
-}; /* PATTERNS: of the longest k */
+ * of both. SMALL: weights of which many, and not all, are narrow;
+ * EDGE: where `narrow` has its limit. */
+enum { RANDOM, HIGHEST, LOWEST, DARK, SMALL, EDGE };
+/* Of all tests: the last two are for `narrow`. */
+enum { PATTERNS = SMALL };
 
 /* Weight k of channel j: of two quads, four products of 255 add up to 128 times 255, with either
  * sign, or of one channel of every second pair to 129 times. */
